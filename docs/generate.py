@@ -60,6 +60,19 @@ $ pip install 'gridbyoc[embedded] @ git+https://YOUR_GIT_HOST/gridbyoc@v{version
     return released if published else unreleased
 
 
+def jobs_install(*, published: bool, version: str) -> str:
+    """What jobs of a rendered pipeline install by default."""
+    source = default_source(version, on_pypi=published)
+    settings = PipelineSettings((), f"=={version}", install_from=source)
+    if published:
+        return f"By default they install exactly the running version from PyPI: `{settings.requirement}`."
+    return (
+        "gridbyoc is not on PyPI yet. By default they install a wheel in your repository,\n"
+        f"`{settings.requirement}`: run `make build` in a clone of gridbyoc, and commit the\n"
+        f"wheel from `dist/` as `{source}`."
+    )
+
+
 def error_table() -> str:
     """A row for each error: code, meaning, exit status."""
     found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
@@ -299,6 +312,7 @@ def generated() -> dict[Path, str]:
     commands, status = ROOT / "docs" / "commands.md", ROOT / "docs" / "exit-status.md"
     examples, module = ROOT / "docs" / "examples.md", ROOT / "docs" / "module.md"
     preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
+    pipelines_page = ROOT / "docs" / "pipelines.md"
     permissions, verify = ROOT / "docs" / "permissions.md", ROOT / "docs" / "verify.md"
     install = install_steps(published=gridbyoc.ON_PYPI, version=gridbyoc.__version__)
     fenced = f"```text\n{help_text().strip()}\n```"
@@ -309,6 +323,9 @@ def generated() -> dict[Path, str]:
             path: between(path.read_text(), "install", install)
             for path in (ROOT / "README.md", ROOT / "docs" / "index.md")
         },
+        pipelines_page: between(
+            pipelines_page.read_text(), "jobs", jobs_install(published=gridbyoc.ON_PYPI, version=gridbyoc.__version__)
+        ),
         commands: between(commands.read_text(), "help", fenced),
         examples: between(examples.read_text(), "examples", examples_page()),
         module: module_page(),

@@ -89,15 +89,16 @@ PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
 @click.option(
     "--version-spec",
     default=f"=={__version__}",
-    show_default=True,
+    show_default=gridbyoc.ON_PYPI,
     metavar="SPEC",
-    help="The gridbyoc version to install from a package index.",
+    help="Jobs install this gridbyoc version from a package index, such as ==1.2.3.",
 )
 @click.option(
     "--install-from",
     default="",
+    show_default=False if gridbyoc.ON_PYPI else "a wheel in wheels/",
     metavar="SOURCE",
-    help="Install gridbyoc from a Git reference (git+https://HOST/PATH@TAG) or a wheel in this repository instead.",
+    help="Jobs install gridbyoc from a Git reference (git+https://HOST/PATH@TAG) or a wheel in this repository.",
 )
 @pass_app
 def pipeline(
