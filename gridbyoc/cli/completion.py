@@ -1,4 +1,4 @@
-"""The values that a shell completes: stack files, the clusters of a stack file, codes, and other files.
+"""The values that a shell completes: stack files, the clusters of a stack file, codes, scenarios, and other files.
 
 A completion runs on each press of the tab key. It reads local files only, loads no AWS client and no command's file but
 the completed command's own, and finds nothing rather than failing.
@@ -7,6 +7,7 @@ the completed command's own, and finds nothing rather than failing.
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ DEEPEST, MOST_FILES, MOST_DIRECTORIES = 3, 200, 500
 """Limits of the search below a directory, so that it ends at once in a large tree as well."""
 CODES = Path(__file__).parent / "codes.txt"
 """A line for each code that ``explain`` knows, with its title; ``docs/generate.py`` writes it."""
+SCENARIOS = Path(__file__).parents[1] / "sandbox" / "scenario" / "shipped"
+_TITLE = re.compile(r"^title: (.+)$", re.MULTILINE)
 
 
 def complete_file(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -107,6 +110,14 @@ def complete_code(_context: click.Context, _param: click.Parameter, incomplete: 
     lines = CODES.read_text(encoding="utf-8").splitlines()
     pairs = (line.partition(" ")[::2] for line in lines)
     return [CompletionItem(code, help=title) for code, title in pairs if code.startswith(incomplete.upper())]
+
+
+def complete_scenario(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The scenarios that ship, with their titles; any file if there is none of that beginning."""
+    files = sorted(file for file in SCENARIOS.glob("*.yaml") if file.stem.startswith(incomplete))
+    titles = ((file.stem, _TITLE.search(file.read_text(encoding="utf-8"))) for file in files)
+    found = [CompletionItem(name, help=title[1] if title else None) for name, title in titles]
+    return found or complete_file(context, param, incomplete)
 
 
 def _stack_file(context: click.Context) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_scenario
 from gridbyoc.cli.options import command, group, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, CommandNotStartedError, UsageError
 from gridbyoc.show.output import Output, Screen
@@ -45,7 +46,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
                      help="The API key to accept (default: random). It is valid only in this sandbox."),
         click.option("--tls", is_flag=True, help="Serve https and wss with a self-signed certificate."),
-        click.option("--scenario", "scenario_name", metavar="NAME|FILE",
+        click.option("--scenario", "scenario_name", metavar="NAME|FILE", shell_complete=complete_scenario,
                      help="Play the faults of a scenario (`gridbyoc sandbox scenarios` lists them)."),
     )  # fmt: skip
     return _with(options, _account_options(command))
@@ -247,7 +248,7 @@ def tell_played(app: App, scenario: Scenario | None, played: Mapping[int, int], 
 
 
 @command("scenarios")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_scenario)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of scenario files, for editors.")
 @pass_app
 def scenarios(app: App, /, name: str | None, *, schema: bool) -> None:

@@ -130,6 +130,14 @@ def test_codes_with_their_titles(cwd: Path) -> None:
     assert {each.value: each.help for each in found} == {code: EXPLANATIONS[code].title for code in offered_codes(cwd)}
 
 
+def test_scenarios_with_their_titles(cwd: Path) -> None:
+    for line in ("sandbox scenarios session", "sandbox shell --scenario session"):
+        (found,) = items(cwd, line)
+        assert (found.value, found.help) == ("session-ends", "The AWS session ends during the apply")
+    assert len(offered(cwd, "sandbox run --scenario ")) > 10
+    assert [each.type for each in items(cwd, "sandbox run --scenario ./m")] == ["file"]
+
+
 def offered_codes(cwd: Path) -> list[str]:
     return offered(cwd, "explain GBY-R00")
 
