@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -370,3 +371,14 @@ def test_a_scan_that_is_throttled_says_how_far_it_got() -> None:
 
     unknown = found(FakeAws({"iam.get_account_authorization_details": pages})).unknown
     assert [(one.kind, "(after 3 of them had been read)" in one.why) for one in unknown] == [("role", True)]
+
+
+def test_a_search_by_tag_that_is_throttled_says_how_far_it_got() -> None:
+    asked = iter(range(100))
+
+    def get_resources(**_arguments: Any) -> Any:
+        return refused("ThrottlingException", "Rate exceeded") if next(asked) == 2 else {}
+
+    unknown = found(FakeAws({"resourcegroupstaggingapi.get_resources": get_resources})).unknown
+    assert "policy" in {one.kind for one in unknown}
+    assert all(re.search(r"Rate exceeded.* \(after 2 of \d+ searches\)", one.why) for one in unknown)

@@ -119,16 +119,20 @@ def _tagged(api: Api, search: Search) -> tuple[Mapping[str, Mapping[str, str]], 
     """
     found: dict[str, Mapping[str, str]] = {}
     home = HOME_REGIONS.get(search.place.partition, search.place.region)
+    places: list[tuple[Api, tuple[str, ...]]] = [(api, ())]
+    places += [(api.at(home), ("iam",))] if home != search.place.region else []
+    searches = [(place, key, types) for key in tag_keys(search) for place, types in places]
+    done = 0
     try:
         with domain_errors("Searching by tag failed"):
-            for key in tag_keys(search):
-                found |= _tagged_with(api, key)
-                if home != search.place.region:
-                    found |= _tagged_with(api.at(home), key, ("iam",))
+            for place, key, types in searches:
+                found |= _tagged_with(place, key, types)
+                done += 1
     except AwsCredentialsError:
         raise
     except AwsError as error:
-        why = f"searching by tag failed: {error.why or error.what}"
+        read = f"{error.why or error.what}".rstrip(".")
+        why = f"searching by tag failed: {read} (after {done} of {len(searches)} searches)"
         return {}, tuple(Unknown(kind.name, why) for kind in KINDS if kind.needs_tagging)
     return found, ()
 
