@@ -14,6 +14,7 @@ from gridbyoc.aws.credential_source import STACK_ROLE, current_credentials
 from gridbyoc.aws.session import BUSY, CREDENTIAL_CODES, AssumedSession, AwsSession, domain_errors, error_code
 from gridbyoc.aws.session import open_session as open_by_chain
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
+from gridbyoc.errors.cards import AWS_CARDS, card_for, with_known_failure
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.redaction import without_secrets
 
@@ -95,9 +96,9 @@ def _assumed(caller: AwsSession, role: AssumeRole) -> dict[str, Any]:
             said = str(error.response.get("Error", {}).get("Message", "")) or code
             if role.external_id:
                 said = role.external_id.hidden_in(said)
-            raise AwsCredentialsError(
-                f"{what}.", why=without_secrets(f"{code}: {said}"), fix=_fix(code, role), rerun=SAFE_NOTHING_DONE
-            ) from None
+            why = without_secrets(f"{code}: {said}")
+            found = AwsCredentialsError(f"{what}.", why=why, fix=_fix(code, role), rerun=SAFE_NOTHING_DONE)
+            raise with_known_failure(found, card_for(why, AWS_CARDS), keep=True) from None
         return dict(answer["Credentials"])
 
 

@@ -13,10 +13,11 @@ import boto3
 import pytest
 from botocore.credentials import Credentials
 
-from gridbyoc.aws import AwsSession, assume_role
+from gridbyoc.aws import AwsSession, Caller, assume_role
 from gridbyoc.aws.credential_source import credential_source, current_credentials
 from gridbyoc.aws.permissions import Part, needs_of
 from gridbyoc.errors import AccountMismatchError, AwsCredentialsError, AwsError
+from gridbyoc.operations.credentials import UserArguments, wanted_of
 from gridbyoc.operations.preflight.permissions import other_credentials
 from gridbyoc.operations.run import Choices
 from gridbyoc.operations.state_unlock import find_lock
@@ -257,6 +258,14 @@ def test_a_role_that_reads_the_state_needs_it_and_the_caller_does_not() -> None:
     third = replace(STACK, terraform=TerraformSettings(backend=replace(STATE, assume_role=own)))
     assert actions(third, "caller") == {"sts:AssumeRole"}
     assert not [need for need in needs_of(third, part="role") if "acme-state" in need.resource]
+
+
+def test_a_user_that_is_made_for_such_a_stack_may_assume_the_role(tmp_path: Path) -> None:
+    made = wanted_of(UserArguments("ada"), Caller(CENTRAL, f"arn:aws:iam::{CENTRAL}:root"), STACK, {}, tmp_path)
+    (document,) = [policy.document for policy in made.policies if policy.document]
+    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert "sts:AssumeRole" in allowed
+    assert "iam:CreateRole" not in allowed
 
 
 def test_the_preflight_does_not_judge_the_state_by_the_role() -> None:

@@ -21,7 +21,8 @@ CALLER = FindingKind(
     "caller",
     """The AWS credentials are valid: STS says which account and principal they are. Fails if there are none, they
     have expired, AWS does not know them, or their source is broken (a profile, a process, a login, a file that
-    boto3 cannot read), with the file, the line and the command that helps. Unknown if STS could not be asked.""",
+    boto3 cannot read), with the file, the line and the command that helps. With `aws.assume_role` they are those of
+    that role's session; fails if AWS refuses the role. Unknown if STS could not be asked.""",
     "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html",
 )
 SOURCE = FindingKind(
@@ -45,7 +46,8 @@ GUARD = FindingKind(
     "GBY-I004",
     "identity",
     "account guard",
-    "The caller's account is the stack's `aws.account_id`, if it has one. Fails if it is another account.",
+    """The caller's account (with `aws.assume_role`, that of the role's session) is the stack's `aws.account_id`, if it
+    has one. Fails if it is another account.""",
     "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html",
 )
 ENABLED = FindingKind(
