@@ -123,9 +123,9 @@ class App:
 
     def note_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table beside the result, on stderr: what a question is about."""
-        from gridbyoc.show.layout import is_drawn, plain_table, write_table
+        from gridbyoc.show.layout import plain_table, write_table
 
-        if is_drawn(self.stderr, self.environ):
+        if self.stderr.isatty():
             write_table(self.stderr, columns, rows, environ=self.environ)
             return
         for line in plain_table(columns, rows).splitlines():

@@ -133,11 +133,11 @@ def watch(
     """Wait until ``target`` and show events; an interrupt says how to continue (``again``: one more verb for it)."""
     from gridbyoc.operations.cluster_times import expected_wait
     from gridbyoc.operations.wait import watch_cluster
-    from gridbyoc.stack.files import home_of
+    from gridbyoc.stack.files import home_of, work_root_of
 
     with _drawn(app) as view:
         if target == "running" and cluster.status != "running":
-            view(expected_wait(plane.api, home_of(app.cwd, None)))
+            view(expected_wait(plane.api, home_of(app.cwd, work_root_of(app.environ))))
         return watch_cluster(
             registrar, cluster, target, limits, emit=view, clock=time.monotonic, sleep=time.sleep, verb=again
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from gridbyoc.stack.words import plain_text
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 STYLES = {
@@ -40,11 +41,6 @@ _LEAD = re.compile(
 """The start of a line that the following lines are indented by: a sign, or a label and the gap after it."""
 _WORD = re.compile(r"(?:[^\s`]*`[^`\n]*`)+[^\s`]*|\S+")
 """A command or a name in backticks is one word, with its blanks."""
-
-
-def is_drawn(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether the stream is a terminal that can draw."""
-    return stream.isatty() and environ.get("TERM") != "dumb"
 
 
 def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
@@ -130,6 +126,19 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def console_of(stream: TextIO, environ: Mapping[str, str], width: int | None = None) -> Console:
+    """A console on a terminal: without colours if ``NO_COLOR`` is set, without any styles if it cannot draw."""
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        no_color="NO_COLOR" in environ,
+        color_system=None if environ.get("TERM") == "dumb" else "auto",
+        highlight=False,
+        width=width or width_of(stream, environ),
+    )
+
+
 def write_table(
     stream: TextIO,
     columns: Sequence[str],
@@ -143,15 +152,8 @@ def write_table(
     Colours only on a terminal; ``NO_COLOR`` disables them. ``width``: the terminal's columns; ``None``: as the terminal
     reports. Without a terminal, each row is one line.
     """
-    if is_drawn(stream, environ):
-        from rich.console import Console
-
-        console = Console(
-            file=stream,
-            no_color="NO_COLOR" in environ,
-            highlight=False,
-            width=width or width_of(stream, environ),
-        )
+    if stream.isatty():
+        console = console_of(stream, environ, width)
         cleaned = [tuple(plain_text(cell) for cell in row) for row in rows]
         lines = _table(columns, cleaned, console.width) or _blocks(columns, cleaned, console.width)
         for line in lines:

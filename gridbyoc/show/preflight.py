@@ -9,7 +9,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.finding import WORST, Finding, Verdict, tally
-from gridbyoc.show.layout import GAP, STYLES, cell_lines, columns_of, is_drawn, width_of, wrapped, write_table
+from gridbyoc.show.layout import GAP, STYLES, cell_lines, columns_of, console_of, wrapped, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
 
@@ -131,15 +131,12 @@ def write_preflight(
 
     ``width``: the terminal's columns; ``None``: as the terminal reports.
     """
-    if not is_drawn(stream, environ):
+    if not stream.isatty():
         write_table(stream, *preflight_rows(findings), environ=environ)
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(
-        file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width or width_of(stream, environ)
-    )
+    console = console_of(stream, environ, width)
     room = min(max((len(each.title) for each in findings), default=0), LONGEST_CHECK, console.width // 3)
     for number, (group, members) in enumerate(groupby(findings, key=lambda each: each.kind.group)):
         found = list(members)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TextIO, TypeVar
 
-from gridbyoc.stack.words import json_text, plain_text
+from gridbyoc.stack.words import json_text
 
 if TYPE_CHECKING:
     from gridbyoc.show.live import Board
@@ -69,10 +69,12 @@ class Lines(Generic[E]):
         self._stream.flush()
 
 
-def plain(views: Views[E], stream: TextIO) -> Lines[E]:
-    """Write lines of text, for logs, pipelines and terminals that cannot draw."""
+def plain(views: Views[E], stream: TextIO, environ: Mapping[str, str] = MappingProxyType({})) -> Lines[E]:
+    """Write lines of text, for logs, pipelines and terminals that cannot draw; wrapped on a terminal."""
+    from gridbyoc.show.layout import for_stream
+
     words = views.words()
-    return Lines(stream, lambda event: map(plain_text, words(event)))
+    return Lines(stream, lambda event: (for_stream(line, stream, environ) for line in words(event)))
 
 
 def json_lines(views: Views[E], stream: TextIO) -> Lines[E]:
@@ -99,4 +101,4 @@ def view_of(
         from gridbyoc.show.live import Live
 
         return Live(stderr, views.board(clock), environ=environ)
-    return plain(views, stderr)
+    return plain(views, stderr, environ)

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
+from gridbyoc.operations.events import ClusterProgress, StepFinished
 from gridbyoc.show.layout import columns_of, width_of, wrapped
+from gridbyoc.show.run import RUN
 
 ARN = "arn:aws:iam::123456789012:role/platform/grid-cloud-20261130091505156600000001"
 WIDTHS = (60, 80, 120)
@@ -113,6 +115,19 @@ def test_the_width_is_the_terminals() -> None:
     assert width_of(Terminal(), {"COLUMNS": "60"}) == 60
     assert width_of(Terminal(), {"COLUMNS": "wide"}) is None
     assert wrapped("word " * 40, None) == ["word " * 40]
+
+
+def test_a_terminal_that_cannot_draw_gets_fitted_lines_without_control_characters(tmp_path: Path) -> None:
+    app, out, err = screen(tmp_path, 60, TERM="dumb")
+    with app.view(RUN) as view:
+        view(StepFinished("trust", 0.1, "done", f"the control plane may assume {ARN} with the external id"))
+        view(ClusterProgress("ml", "pending", "words of a control plane that says much about its work", 9.0))
+    app.table(("code", "found"), [("GBY-V001", f"the role {ARN} is admitted " * 2)])
+    for stream in (out, err):
+        assert "\x1b" not in stream.getvalue()
+        assert "\r" not in stream.getvalue()
+        assert all(fits(line, 60) for line in shown(stream))
+        assert any(ARN in line for line in shown(stream))
 
 
 def test_a_pipe_gets_each_line_whole(tmp_path: Path) -> None:
