@@ -109,18 +109,19 @@ class MemoryFleet:
     def __init__(self, directory: Path, count: int) -> None:
         directory.mkdir(parents=True)
         self.members = [self.member(directory, f"stack-{number:05}") for number in range(count)]
-        self.all_wait, self.waiting, self.most = threading.Event(), 0, 0
+        self.all_wait, self.waiting, self.first = threading.Event(), 0, 0.0
         self.read_at: list[float] = []
         self.record = FleetRecord(directory, "bootstrap", lambda: datetime.now(timezone.utc))
 
     @staticmethod
     def member(directory: Path, name: str) -> Member:
-        file = directory / f"{name}.yaml"
+        file = directory / name / "gridbyoc.yaml"
+        file.parent.mkdir()
         file.write_text(STACK.format(name))
-        return Member(name, file, file.name, name, (file,))
+        return Member(name, file, f"{name}/{file.name}", name, (file,))
 
     def start(self, command: ProcessCommand, on_line: Callable[[str, str], None], **_: object) -> ExitInfo:
-        name = Path(command.argv[command.argv.index("bootstrap") + 1]).stem
+        name = Path(command.argv[command.argv.index("bootstrap") + 1]).parent.name
         report = {"type": "report", "changed": True, "resources": {"add": 14, "change": 0, "destroy": 0},
                   "clusters": [{"name": name, "status": "pending", "action": "create"}], "seconds": {"apply": 3.0},
                   "role_arn": "arn:aws:iam::123456789012:role/" + name, "policies": None, "unfinished": False,
@@ -132,8 +133,10 @@ class MemoryFleet:
 
     def list(self) -> tuple[Cluster, ...]:
         self.all_wait.wait()
-        self.most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.read_at.append(time.process_time())
+        count, most = len(self.members), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        begin = 1000 * (self.read_at[-1] - self.first) / count
+        print(f"fleet of {count:6} stacks: {begin:5.1f} ms CPU each until all wait; {most:.0f} MB then", flush=True)
         return tuple(Cluster(each.label, each.label, Phase.RUNNING) for each in self.members)
 
     def emit(self, event: FleetEvent) -> None:
@@ -151,20 +154,20 @@ class MemoryFleet:
             finished=remembering(self.record, (), self.emit, began),
             read=lambda one: StackInputs(load(one.file, environ=environ, cwd=one.file.parent, home=one.file.parent)),
         )  # fmt: skip
-        first = time.process_time()
+        self.first = time.process_time()
         found = run_members(work, self.members, self.emit, Interrupts())
         last, count = time.process_time(), len(found)
         assert {result.outcome for result in found} == {"done"}
-        begin, end = (1000 * seconds / count for seconds in (self.read_at[0] - first, last - self.read_at[-1]))
-        print(f"fleet of {count:6} stacks: {begin:5.1f} ms CPU each until all wait, {end:5.1f} ms each to end them; "
-              f"{self.most / 1024:.0f} MB while all wait")  # fmt: skip
+        print(f"to end them: {1000 * (last - self.read_at[-1]) / count:5.1f} ms CPU each")
 
 
 def measure_validate(count: int) -> None:
     """Print what ``fleet validate`` of so many files takes."""
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(count):
-            Path(scratch, f"stack-{number:05}.yaml").write_text(STACK.format(f"stack-{number:05}"))
+            name = f"stack-{number:05}"
+            Path(scratch, name).mkdir()
+            Path(scratch, name, "gridbyoc.yaml").write_text(STACK.format(name))
         began = cpu_of_children()
         subprocess.run([GRIDBYOC, "fleet", "validate", "."], cwd=scratch, check=True, capture_output=True)
         print(f"fleet validate of {count:6} files: {cpu_of_children() - began:5.1f} s CPU")

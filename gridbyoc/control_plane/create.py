@@ -61,10 +61,13 @@ def create_once(api: Calls, wanted: ClusterIdentity, sleep: Callable[[float], No
         if isinstance(outcome, Created):
             return outcome
         lost = outcome if lost is None or _may_have_arrived(outcome) else lost
-        busy = outcome.http_status == HTTPStatus.TOO_MANY_REQUESTS
-        throttled, unclear = throttled + busy, unclear + (not busy)
-        pauses = (min(2.0 ** (throttled - 1), LONGEST_PAUSE),) if busy else None
-        found = _look(api, wanted, outcome, sleep, pauses)
+        if outcome.http_status == HTTPStatus.TOO_MANY_REQUESTS:
+            # It was not processed. A look now would use up the request that the server would let through next.
+            sleep(min(2.0**throttled, LONGEST_PAUSE))
+            throttled += 1
+            continue
+        unclear += 1
+        found = _look(api, wanted, outcome, sleep)
         if found is not None:
             return Created(found, adopted=False)
     raise _given_up(lost, wanted)
@@ -88,15 +91,10 @@ def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | Cont
 
 
 def _look(
-    api: Calls,
-    wanted: ClusterIdentity,
-    failure: ControlPlaneError,
-    sleep: Callable[[float], None],
-    pauses: tuple[float, ...] | None,
+    api: Calls, wanted: ClusterIdentity, failure: ControlPlaneError, sleep: Callable[[float], None]
 ) -> Cluster | None:
     """Our cluster, or ``None`` if there is certainly none. Raises ``UnclearAnswerError`` if no lookup succeeded."""
-    if pauses is None:
-        pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
+    pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
     clear = False
     for seen in _looks(api, wanted, pauses, sleep):
         if isinstance(seen, Cluster):

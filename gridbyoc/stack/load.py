@@ -198,10 +198,10 @@ def check_siblings(findings: Findings, file: Path | None) -> None:
 def _yaml_files(directory: Path) -> list[Path]:
     try:
         entries = itertools.islice(os.scandir(directory), _MOST_ENTRIES)
-        found = [Path(entry.path) for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()]
+        found = [entry.name for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()]
     except OSError:
         return []
-    return sorted(found)[:_MOST_FILES]
+    return [directory / name for name in sorted(found)[:_MOST_FILES]]
 
 
 def _stack_name(other: Path, file: Path, index: StackFileIndex) -> str | None:
