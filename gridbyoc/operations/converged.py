@@ -362,7 +362,7 @@ def _compare(run: Run, basis: _Basis) -> tuple[Outputs, tuple[Cluster, ...], Rol
     if not policies.as_declared:
         return "the role has policies that the stack file does not list"
     # Whoever may write the fingerprint in the bucket, but not the state, must not be able to hide a changed role.
-    if outputs.role_arn != record.role_arn or not stands_as_in_state(facts, state, run.stack.role):
+    if not stands_as_in_state(facts, state, run.stack.role):
         return "the role or its policies are not as in the state"
     clusters = _same_clusters(run, record, listed)
     return clusters if isinstance(clusters, str) else (outputs, clusters, policies)

@@ -178,8 +178,9 @@ def move(run: Run, source: Backend, state: State) -> None:
 
 
 def _tell(run: Run, backend: S3Backend, error: GridbyocError) -> None:
+    why = (error.why or error.what).partition(". ")[0].rstrip(".")  # without what it means for other commands
     text = (
-        f"The converged fingerprint s3://{backend.bucket}/{_key(backend)} was not written: {error.why or error.what} "
+        f"The converged fingerprint s3://{backend.bucket}/{_key(backend)} was not written: {why}. "
         "A run from a fresh checkout starts Terraform. `gridbyoc policy` prints the permissions."
     )
     run.outside.emit(Note(text))
