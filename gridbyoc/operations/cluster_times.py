@@ -18,7 +18,7 @@ from gridbyoc.vendors import facts_of
 RECORD = "cluster_running"
 """The journal's record of a cluster that somebody waited for and that now runs."""
 LONGEST = 86400.0
-"""Seconds. Longer times are not believed: clocks differ, and a journal may be anybody's."""
+"""Seconds. Longer times are not believed: clocks differ, and other people may have written the journal."""
 MOST_STACKS = 200
 MOST_TIMES = 20
 """How many of the newest times are considered."""
@@ -26,7 +26,7 @@ MOST_TIMES = 20
 
 def age_of(cluster: Cluster | None, now: datetime) -> float | None:
     """Seconds since the control plane created the cluster; ``None`` if that is unknown, or in the future."""
-    if cluster is None or cluster.created_at is None:
+    if cluster is None or cluster.created_at is None or cluster.created_at.tzinfo is None:
         return None
     seconds = (now - cluster.created_at).total_seconds()
     return seconds if seconds >= 0 else None

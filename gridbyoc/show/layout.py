@@ -30,8 +30,8 @@ STYLES = {
 }
 """The colour of a cell's word."""
 GAP = "  "
-LEAST_PROSE = 18
-"""The fewest columns for a cell of prose in a table; a table that leaves less becomes blocks."""
+LEAST_PROSE, LEAST_LAST = 18, 24
+"""The fewest columns for prose in a table, and in its last column; a table that leaves less becomes blocks."""
 SHORT = 12
 """The most columns of the cells that share a line in a block."""
 
@@ -176,11 +176,10 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
     if sum(natural) <= room:
         return [tuple(natural)]
     longest = [max((columns_of(word) for cell in column for word in cell.split()), default=0) for column in cells]
-    # The first column is the row's name: it stays on one line.
-    least = [
-        size if place == 0 else max(word if place < len(columns) - 1 else 0, min(size, LEAST_PROSE))
-        for place, (size, word) in enumerate(zip(natural, longest, strict=True))
-    ]
+    last = len(columns) - 1
+    least = [max(word, min(size, LEAST_PROSE)) for size, word in zip(natural, longest, strict=True)]
+    least[last] = min(natural[last], LEAST_LAST)
+    least[0] = natural[0]  # the row's name stays on one line
     spare, wish = room - sum(least), [size - low for size, low in zip(natural, least, strict=True)]
     if spare < 0:
         return []
