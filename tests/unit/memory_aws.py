@@ -254,7 +254,7 @@ class Objects:
 
 @dataclass
 class AssumedAws:
-    """What boto3's session has of an assumed role: STS tells the role's account, all else is ``outer``'s."""
+    """boto3's session of an assumed role: STS tells the role's account, all else is ``outer``'s."""
 
     outer: MemoryAws
     role: AssumeRole

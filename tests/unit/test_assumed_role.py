@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import traceback
 from dataclasses import replace
@@ -12,13 +13,16 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore.credentials import Credentials
+from click.testing import CliRunner, Result
 
 from gridbyoc.aws import AwsSession, Caller, assume_role
 from gridbyoc.aws.credential_source import credential_source, current_credentials
-from gridbyoc.aws.permissions import Part, needs_of
-from gridbyoc.errors import AccountMismatchError, AwsCredentialsError, AwsError
+from gridbyoc.aws.permissions import Need, Part, SimulatedPrincipal, SimulationResult, needs_of
+from gridbyoc.cli.app import App
+from gridbyoc.cli.policy import policy
+from gridbyoc.errors import AccountMismatchError, AwsCredentialsError, AwsError, UsageError
 from gridbyoc.operations.credentials import UserArguments, wanted_of
-from gridbyoc.operations.preflight.permissions import other_credentials
+from gridbyoc.operations.preflight.permissions import judged, other_credentials
 from gridbyoc.operations.run import Choices
 from gridbyoc.operations.state_unlock import find_lock
 from gridbyoc.render import render
@@ -266,6 +270,60 @@ def test_a_user_that_is_made_for_such_a_stack_may_assume_the_role(tmp_path: Path
     allowed = {action for statement in document["Statement"] for action in statement["Action"]}
     assert "sts:AssumeRole" in allowed
     assert "iam:CreateRole" not in allowed
+
+
+def test_a_permission_that_is_missing_belongs_into_the_roles_policy() -> None:
+    need = Need("iam:CreateRole", "*", "the role: create", "apply")
+    denied = SimulationResult(need, "denied", "identity", "no policy of the caller allows it")
+    role = SimulatedPrincipal("role", ROLE.role_arn)
+    for stack, words in ((STACK, f"the policy of {ROLE.role_arn}"), (replace(STACK, aws=Aws("us-east-1")), "caller's")):
+        simulation, action = judged(scene_of(stack), role, [denied])
+        assert ROLE.role_arn in simulation.detail
+        assert words in action.fix
+
+
+def policy_of(tmp_path: Path, *args: str) -> tuple[str, Result]:
+    """``gridbyoc policy`` of a stack file with a role, an external id and a state in S3."""
+    state = "terraform: {backend: {s3: {bucket: acme-tf-state, key: a.tfstate}}}\n"
+    text = with_role(", external_id_from: {env: DEPLOY_EXTERNAL_ID}, duration: 2h", ARN.replace("gridbyoc", "p/deploy"))
+    (tmp_path / "gridbyoc.yaml").write_text(text + state)
+    out = io.StringIO()
+    app = App({"DEPLOY_EXTERNAL_ID": EXTERNAL_ID}, tmp_path, tmp_path, io.StringIO(), out, io.StringIO())
+    result = CliRunner().invoke(policy, list(args), obj=app, standalone_mode=False)
+    return out.getvalue(), result
+
+
+def test_the_role_is_written_with_its_trust_and_without_the_external_id(tmp_path: Path) -> None:
+    pipeline = f"arn:aws:iam::{CENTRAL}:role/pipeline"
+    out, _ = policy_of(tmp_path, "--as", "assumed-role", "--principal", pipeline)
+    text = " ".join(out.split())
+    assert 'name = "deploy" path = "/p/"' in text
+    assert "max_session_duration = 7200" in text
+    assert f'Principal = {{ AWS = [ "{pipeline}", ] }}' in text
+    assert 'StringEquals = { "sts:ExternalId" = [ var.external_id, ] }' in text
+    assert "sensitive = true" in text
+    assert "iam:CreateRole" in text
+    assert "acme-tf-state" not in text
+    assert EXTERNAL_ID not in text
+    caller_policy, _ = policy_of(tmp_path, "--for", "caller")
+    assert "sts:AssumeRole" in caller_policy
+    assert "acme-tf-state/a.tfstate" in caller_policy
+    assert "iam:CreateRole" not in caller_policy
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--as", "assumed-role"), "needs --principal"),
+        (("--as", "assumed-role", "--principal", "arn:aws:sts::1:assumed-role/a/b"), "--principal"),
+        (("--as", "assumed-role", "--principal", "*"), "no wildcards"),
+        (("--as", "assumed-role", "--for", "caller"), "who assumes it"),
+    ],
+)
+def test_options_of_the_policy_that_do_not_fit_are_refused(tmp_path: Path, args: tuple[str, ...], words: str) -> None:
+    error = policy_of(tmp_path, *args)[1].exception
+    assert isinstance(error, UsageError)
+    assert words in error.what
 
 
 def test_the_preflight_does_not_judge_the_state_by_the_role() -> None:
