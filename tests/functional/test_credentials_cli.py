@@ -465,7 +465,11 @@ def test_as_a_user_calls_it(tool: Tool) -> None:
     assert holders == []
 
 
-def test_credentials_that_are_fetched(tool: Tool) -> None:
+def test_credentials_that_are_fetched(tool: Tool, sandbox: Sandbox) -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}
+    session_at(sandbox.aws_url, tool.directory).iam().create_role(
+        RoleName="x", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
     keys = {"Version": 1, "AccessKeyId": "ASIAX", "SecretAccessKey": "canary-x", "SessionToken": "canary-y"}
     answer = tool.directory / "answer.json"
     answer.write_text(json.dumps({**keys, "Expiration": "2099-01-01T00:00:00Z"}))
