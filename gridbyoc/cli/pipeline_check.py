@@ -108,10 +108,10 @@ def compare(
     """Compare a file with the generated ``text``. ``settings`` has the stacks that it must cover."""
     from gridbyoc.render.pipelines import is_ours
 
-    if present is None or present == text:
-        return Compared(file, present, text, __version__ if present else None)
-    pinned = {index or wheel for index, wheel in _PINNED.findall(present)}
+    pinned = {index or wheel for index, wheel in _PINNED.findall(present or "")}
     version = pinned.pop() if len(pinned) == 1 else None
+    if present is None or present == text:
+        return Compared(file, present, text, version)
     if not is_ours(engine, present) or (version and _order(version) > _order(__version__)):
         return Compared(file, present, text, version, None)
     called = () if version and version != __version__ else unknown_calls(engine, present)

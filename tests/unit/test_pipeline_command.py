@@ -172,6 +172,12 @@ def test_what_keeps_a_file_from_working_is_said(platform: Outside) -> None:
     platform.run(pipeline, "github", "stacks")
     written = (platform.cwd / FILES["github"]).read_text()
     assert checked(platform, "github")[0] == 0
+    other = ("--version-spec", "==0.6.0")
+    platform.run(pipeline, "github", "stacks", *other, "--out", "other.yml")
+    same = {"differs": False, "works": True, "faults": [], "version": "0.6.0"}
+    assert checked(platform, "github", *other, "--out", "other.yml")[1] == {
+        "type": "pipeline_check", "file": "other.yml", **same,
+    }  # fmt: skip
     # a new stack file changes nothing
     (platform.cwd / "stacks" / "new.yaml").write_text((STACK + IN_S3).replace("ml", "new"))
     assert checked(platform, "github")[0] == 0

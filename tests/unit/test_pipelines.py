@@ -288,6 +288,10 @@ def test_what_destroys_takes_another_approval() -> None:
     assert "--yes-destroy" not in jobs[apply]["steps"][-1]["run"]
     assert jobs[destroying]["steps"][-1]["run"].endswith("--yes --yes-destroy")
     assert not lets_in("destroy", "schedule")
+    for stack in ("", "ml-prod"):
+        by_hand = {"github": {"event_name": "workflow_dispatch", "ref": "refs/heads/main"}}
+        given = {**by_hand, "inputs": {"action": "destroy", "stack": stack}}
+        assert Expression(jobs["destroy"]["if"], given).value() is bool(stack)
 
 
 def test_which_events_of_github_get_credentials() -> None:
