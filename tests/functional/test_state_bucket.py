@@ -16,9 +16,20 @@ from botocore.stub import Stubber
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from gridbyoc.aws import AwsSession, StateBucket, look_at_bucket, make_bucket, reached_over_tls, read_state_lock
+from gridbyoc.aws import (
+    AwsSession,
+    StateBucket,
+    look_at_bucket,
+    make_bucket,
+    reached_over_tls,
+    read_object,
+    read_state_lock,
+    remove_object,
+    write_object,
+)
 from gridbyoc.errors import AwsError
 from gridbyoc.sandbox.running import make_tls_files
+from gridbyoc.stack.model import S3Backend
 
 ACCOUNT = "123456789012"
 PROPERTIES = ["object ownership", "public access block", "encryption", "versioning", "policy", "tags"]
@@ -184,3 +195,24 @@ def test_the_lock_is_read_from_the_object_or_the_table(config: Path) -> None:
     assert read_state_lock(session, wanted.name, "k", table="locks") == b'{"ID": "o"}'
     with pytest.raises(AwsError, match="could not be read"):
         read_state_lock(session, "no-such-bucket", "k")
+
+
+def test_an_object_beside_a_state_is_written_only_over_what_was_read(config: Path) -> None:
+    session = session_in(config, "us-east-1")
+    session.client("s3").create_bucket(Bucket="beside")
+    place = S3Backend("beside", "k", "us-east-1", kms_key_id=KEY)
+    assert read_object(session, "beside", "k.json") is None
+    assert write_object(session, place, "k.json", "1", replaces=None)
+    first = read_object(session, "beside", "k.json")
+    assert first is not None
+    assert first.content == b"1"
+    assert session.client("s3").head_object(Bucket="beside", Key="k.json")["SSEKMSKeyId"] == KEY
+    assert not write_object(session, place, "k.json", "2", replaces=None)
+    assert write_object(session, place, "k.json", "3", replaces=first)
+    assert not write_object(session, place, "k.json", "4", replaces=first)
+    last = read_object(session, "beside", "k.json")
+    assert last is not None
+    assert last.content == b"3"
+    remove_object(session, "beside", "k.json")
+    assert not write_object(session, place, "k.json", "5", replaces=last)
+    assert read_object(session, "beside", "k.json") is None

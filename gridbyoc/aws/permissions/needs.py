@@ -382,7 +382,7 @@ def fingerprint_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need
     yield Need("s3:GetObject", key, "the fingerprint: whether anything has changed", "fingerprint-read")
     yield Need("s3:GetObject", key, "the fingerprint: what it replaces", "fingerprint-write")
     yield Need("s3:PutObject", key, "the fingerprint: keeping it beside the state", "fingerprint-write")
-    yield Need("s3:DeleteObject", key, "the fingerprint: removing it with what it is of", "fingerprint-write")
+    yield Need("s3:DeleteObject", key, "the fingerprint: removing it", "fingerprint-write")
 
 
 def state_removal_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need]:
