@@ -61,7 +61,7 @@ $ pip install 'gridbyoc[embedded] @ git+https://YOUR_GIT_HOST/gridbyoc@v{version
 
 
 def jobs_install(*, published: bool, version: str) -> str:
-    """What jobs of a rendered pipeline install by default."""
+    """The default source of the gridbyoc that jobs of a rendered pipeline install."""
     source = default_source(version, on_pypi=published)
     settings = PipelineSettings((), f"=={version}", install_from=source)
     if published:

@@ -1,4 +1,4 @@
-"""What a shell is offered on the tab key, through click's own ``ShellComplete``."""
+"""The offers for the tab key, through click's own ``ShellComplete``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Containerfile: what a reader can check of it without building it."""
+"""The Containerfile, read and not built: pins, user, copied files."""
 
 from __future__ import annotations
 
