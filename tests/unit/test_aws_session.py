@@ -78,6 +78,21 @@ def test_no_mfa_code_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         session.sts().get_caller_identity()
 
 
+def test_no_variable_is_unset_in_a_sandbox_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next command would use the user's own account."""
+    url = "http://127.0.0.1:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)  # as above
+    fixes = []
+    for mark in ("", "/sandbox"):
+        monkeypatch.setenv("GRIDBYOC_SANDBOX", mark)
+        with pytest.raises(AwsError) as caught, domain_errors("It did not work"):
+            raise EndpointConnectionError(endpoint_url=url)
+        fixes.append(caught.value.fix)
+    assert "unset AWS_ENDPOINT_URL" in fixes[0]
+    assert "unset" not in fixes[1]
+    assert "leave this shell" in fixes[1]
+
+
 SERVICES = [
     "autoscaling",
     "dynamodb",
