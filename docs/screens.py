@@ -209,8 +209,9 @@ something changes, and one every five minutes for a cluster that stays as it is.
 [events](json.md): `provider_progress`, `resource_progress`, `wait_expected` and `cluster_progress`.
 
 *7 of 14* counts the changes of the plan that are done: a replacement is two, as in the plan's summary. The time beside
-a cluster is its age. The line below it says how long clusters of this control plane took before, from the journals of
-this stack and of those beside it. If there is none yet, it is the time that the control plane's guide names.
+a cluster that starts is its age. The line below it says how long clusters of this control plane took before, from the
+journals of this stack and of those beside it. If there is none yet, it is the time that the control plane's guide
+names.
 """
 
 

@@ -94,7 +94,8 @@ class WaitExpected:
 class ClusterProgress:
     """The last observed status of a cluster.
 
-    ``seconds`` since the wait began, ``age`` in seconds since the control plane created it; ``None`` if unknown.
+    ``seconds`` since the wait began. ``age``: seconds since the control plane created a cluster that starts; ``None``
+    if that is unknown, for a cluster that ran already, and during a deletion.
     """
 
     type: ClassVar[str] = "cluster_progress"

@@ -159,10 +159,14 @@ def watch_cluster(
 ) -> Cluster:
     """``wait_until`` with an event for each poll. An interrupt names the commands that continue (``verb`` adds one)."""
 
+    statuses: list[str] = []
+
     def progress(found: Cluster | None, seconds: float) -> None:
         unlisted = "not listed yet" if target == "running" else "gone"
         status, reason = (found.status, found.reason) if found else (unlisted, "")
-        emit(ClusterProgress(cluster.name, status, reason, seconds, age_of(found, now())))
+        statuses.append(status)
+        starts = target == "running" and statuses[0] != "running"
+        emit(ClusterProgress(cluster.name, status, reason, seconds, age_of(found, now()) if starts else None))
 
     try:
         return wait_until(

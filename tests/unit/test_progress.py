@@ -108,6 +108,11 @@ def test_a_cluster_that_ran_already_when_it_was_looked_at_says_nothing(tmp_path:
     both = a_stack(spec(), spec("more"))
     world.bootstrap(both)  # they start together, and the second is waited for when the first one runs
     assert [each["cluster"] for each in world.journal(both) if each["type"] == "cluster_running"] == ["ml"]
+    found = [each for each in world.events if isinstance(each, ClusterProgress)]
+    assert all((each.age is None) is (each.name == "more") for each in found)
+    world.events.clear()
+    world.destroy(both)  # an age says nothing about how long a deletion takes
+    assert {each.age for each in world.events if isinstance(each, ClusterProgress)} == {None}
 
 
 def test_only_times_that_can_be_true_count(tmp_path: Path) -> None:

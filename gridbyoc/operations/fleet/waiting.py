@@ -155,7 +155,7 @@ class PlaneWait:
         status = found.status if found else "not listed yet" if target == "running" else "gone"
         if stay.shown.get(ident) != status:
             stay.shown[ident] = status
-            reason, age = found.reason if found else "", age_of(found, self._now())
+            reason, age = found.reason if found else "", age_of(found, self._now()) if target == "running" else None
             yield ClusterSeen(stay.member, ident, target, ClusterProgress(name, status, reason, passed, age))
 
 
