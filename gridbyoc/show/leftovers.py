@@ -35,7 +35,10 @@ def leftover_rows(ledger: Ledger) -> tuple[tuple[str, ...], list[tuple[str, ...]
 
 def leftover_notes(ledger: Ledger) -> list[str]:
     """Resources that could not be read, and the ledger's notes."""
-    unknown = [f"warning: whether a {one.kind} is left is unknown: {one.why}" for one in ledger.unknown]
+    articles = {one.kind: "an" if one.kind[0].lower() in "aeiou" else "a" for one in ledger.unknown}
+    unknown = [
+        f"warning: whether {articles[one.kind]} {one.kind} is left is unknown: {one.why}" for one in ledger.unknown
+    ]
     return [*unknown, *ledger.notes]
 
 

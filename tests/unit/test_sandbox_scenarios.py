@@ -72,6 +72,12 @@ def test_a_problem_is_said_with_its_place(step: str, said: str) -> None:
     assert str(problem).startswith("mine.yaml:4: steps[0]")
 
 
+def test_a_service_is_named_by_the_prefix_of_its_actions() -> None:
+    """``tag``: neither botocore's name of the service nor the one that requests are signed for."""
+    (step,) = read_scenario(FILE.format(step="{on: tag:GetResources, delay: 1}"), "mine.yaml").steps
+    assert step.on == "tag:GetResources"
+
+
 def test_problems_outside_of_steps_are_said() -> None:
     with pytest.raises(ScenarioError) as caught:
         read_scenario("version: 2\nsteps: []\naccount: {quotas: {ec2/L-0: 1}}\nends: {status: x}\n", "mine.yaml")

@@ -43,6 +43,11 @@ def iam_prefix(signed_for: str) -> str:
     return _PREFIXES.get(signed_for, signed_for)
 
 
+def service_of(iam_prefix: str) -> str:
+    """The name that requests are signed for, by the prefix of the service's IAM actions."""
+    return {prefix: name for name, prefix in _PREFIXES.items()}.get(iam_prefix, iam_prefix)
+
+
 @functools.cache
 def _known() -> frozenset[str]:
     spec = importlib.util.find_spec("botocore")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gridbyoc.errors import FileError, Problem, ScenarioError, UsageError
-from gridbyoc.sandbox.aws_extra.call import model_name
+from gridbyoc.sandbox.aws_extra.call import model_name, service_of
 from gridbyoc.sandbox.settings import check_quotas
 from gridbyoc.stack.document import Document, read_document
 from gridbyoc.stack.findings import Findings, in_order
@@ -303,7 +303,7 @@ def _operations(service: str) -> tuple[str, ...]:
         return PLANE_OPERATIONS
     if service == TERRAFORM:
         return ("apply",)
-    name = model_name(service)
+    name = model_name(service) or model_name(service_of(service))
     return _model_operations(name) if name else ()
 
 
