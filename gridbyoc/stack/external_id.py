@@ -5,10 +5,13 @@ Also judge whether any external id can be guessed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from pathlib import Path
 
+from gridbyoc.stack.extends import Bounds
 from gridbyoc.stack.files import read_regular
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import RuleContext
@@ -61,7 +64,7 @@ def read_external_id(
     found = (
         _from_env(findings, place, variable, environ)
         if variable is not None
-        else _from_file(findings, place, file or "", context)
+        else _from_file(findings, place, file or "", context, environ)
     )
     if found is None:
         return None
@@ -106,10 +109,26 @@ def _may_hold_another_secret(name: str) -> bool:
     return _SECRET.search(name.upper()) is not None and _OURS.search(name.upper()) is None
 
 
-def _from_file(findings: Findings, place: Place, name: str, context: RuleContext) -> Secret | None:
+def _may_be_another_file(path: Path, base: Path, environ: Mapping[str, str]) -> bool:
+    """Judge a file, links followed: the stack file may be somebody else's, and the role in that person's account.
+
+    AWS records the external id of a request in the role's account, so it must not be a token of the user.
+    """
+    named = re.search(r"external[-_.]?id", Path(os.path.realpath(path)).name, re.IGNORECASE)
+    return named is None and not Bounds.of(base, environ).hold(path)
+
+
+def _from_file(
+    findings: Findings, place: Place, name: str, context: RuleContext, environ: Mapping[str, str]
+) -> Secret | None:
     shown = show(str(context.path(name)))
     if context.is_dir(name):
         findings.problem(place, f"{shown} is a directory", "give a file that holds only the external id")
+        return None
+    if place[:-1] in TO_ASSUME and _may_be_another_file(context.path(name), context.base, environ):
+        message = f"{shown} is outside the repository, and its name does not contain `external-id`"
+        advice = "gridbyoc sends its content to the account of the role: name the file so"
+        findings.problem(place, message, advice)
         return None
     try:
         return Secret(read_regular(context.path(name), 8192).decode("ascii"))

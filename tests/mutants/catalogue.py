@@ -333,6 +333,12 @@ ACCOUNTS = (
         ("_assumed", '        arguments["ExternalId"] = role.external_id.reveal()\n', "        pass\n"),
     ),
     *_each(
+        "stack/external_id.py",
+        "unit/test_assumed_role.py",
+        ("_may_be_another_file", "return named is None and not", "return False and not"),
+        ("_may_be_another_file", "Path(os.path.realpath(path)).name", "path.name"),
+    ),
+    *_each(
         "aws/permissions/needs.py",
         "unit/test_assumed_role.py",
         ("_every", "not apart, ", "True, "),

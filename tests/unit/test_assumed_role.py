@@ -355,6 +355,23 @@ def test_the_external_id_comes_from_a_variable_or_a_file(tmp_path: Path) -> None
     assert from_file.aws.assume_role.external_id == Secret(EXTERNAL_ID)
 
 
+def test_a_file_outside_the_repository_has_to_say_that_it_holds_an_external_id(tmp_path: Path) -> None:
+    """AWS records the external id in the account of the role, which the author of a stack file chooses."""
+    inside, outside = tmp_path / "repository", tmp_path / "home"
+    (inside / ".git").mkdir(parents=True)
+    outside.mkdir()
+    for file in (inside / "id", outside / "token", outside / "deploy-external-id"):
+        file.write_text(EXTERNAL_ID)
+    (inside / "external-id").symlink_to(outside / "token")
+    read = {
+        name: not problems_of(with_role(f", external_id_from: {{file: '{name}'}}"), cwd=inside)
+        for name in ("id", "external-id", str(outside / "token"), str(outside / "deploy-external-id"))
+    }
+    assert list(read.values()) == [True, False, False, True]
+    (problem,) = problems_of(with_role(", external_id_from: {file: external-id}"), cwd=inside)
+    assert "outside the repository" in problem.message
+
+
 @pytest.mark.parametrize(
     ("arn", "more", "place", "words"),
     [
