@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,25 @@ from tests.e2e.fast_stack import s3_of
 EXAMPLE = Path(__file__).parents[2] / "examples" / "accounts"
 CALLER = "arn:aws:iam::123456789012:root"
 EXTERNAL_ID = "canary-yx8Kq2Vw7Zc4Tn6L"
+SESSION = boto3.Session()
+"""One for all: it keeps the models that it has read."""
 ACCOUNTS = {"production": "333333333333", "research": "111111111111", "staging": "222222222222"}
 
 
 def iam_of(world: World, account: str) -> Any:
     """IAM of a member account, as its administrator."""
+    return _iam_at(world.sandbox.aws_url, account)
+
+
+@cache
+def _iam_at(url: str, account: str) -> Any:
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    sts = boto3.client("sts", endpoint_url=world.sandbox.aws_url, region_name="us-east-1", **keys)
+    sts = SESSION.client("sts", endpoint_url=url, region_name="us-east-1", **keys)
     role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
     made = sts.assume_role(RoleArn=role, RoleSessionName="admin")["Credentials"]
-    session = boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name="us-east-1")
-    return session.client("iam", endpoint_url=world.sandbox.aws_url)
+    keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    token = made["SessionToken"]
+    return SESSION.client("iam", endpoint_url=url, region_name="us-east-1", **keys, aws_session_token=token)
 
 
 def make_roles(world: World) -> None:
