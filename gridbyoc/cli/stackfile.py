@@ -73,6 +73,7 @@ def new(
     from gridbyoc.show.stackfile import NEW, Starting
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.load import load
+    from gridbyoc.stack.sandbox_mark import in_sandbox
     from gridbyoc.stack.starter import starter_text
 
     path = app.cwd / file
@@ -88,7 +89,7 @@ def new(
         app.show(NEW, Starting(None, text))
         return
     write_atomic(path, text, mode=0o644)
-    app.show(NEW, Starting(file))
+    app.show(NEW, Starting(file, sandboxed=in_sandbox(app.environ)))
 
 
 def _check_target(path: Path, file: str, force: bool) -> None:

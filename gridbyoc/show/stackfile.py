@@ -25,10 +25,14 @@ Placed = list[tuple[str, Problem, str]]
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """A starter stack file: its path, or its text if it goes to standard output."""
+    """A starter stack file: its path, or its text if it goes to standard output.
+
+    ``sandboxed``: written in a sandbox.
+    """
 
     file: str | None
     text: str | None = None
+    sandboxed: bool = False
 
 
 class NewBody(TypedDict):
@@ -49,8 +53,11 @@ def _write_new(made: Starting, screen: Screen) -> None:
     named = "" if made.file == "gridbyoc.yaml" else f" {shlex.quote(made.file)}"
     screen.line(f"Wrote {made.file}. Next:")
     screen.line(f"  gridbyoc validate{named}")
-    screen.line(f"  gridbyoc sandbox run -- gridbyoc bootstrap --yes{named}   # try it, without an AWS account")
-    screen.line(f"  gridbyoc plan{named}                                      # what it would do in your account")
+    if made.sandboxed:  # a second sandbox would leave a work_dir whose role the first one does not have
+        screen.line(f"  gridbyoc plan{named}   # what it would do in this sandbox")
+    else:
+        screen.line(f"  gridbyoc sandbox run -- gridbyoc bootstrap --yes{named}   # try it, without an AWS account")
+        screen.line(f"  gridbyoc plan{named}                                      # what it would do in your account")
     screen.line(f"  gridbyoc bootstrap{named}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc.stack.sandbox_mark import SANDBOX_MARK
 from tests.e2e import warm_python
 from tests.e2e.conftest import Tool
 
@@ -85,7 +86,8 @@ def test_the_page_says_what_happens(tool: Tool, page: str) -> None:
     commands = commands_of((DOCS / page).read_text())
     assert len(commands) > 15
     assert commands.pop().text == "exit"
-    outputs = run_all(commands, tool.directory, {**tool.env, "PATH": path, "GRIDBYOC_SKIP_PREFLIGHT": ""})
+    env = {**tool.env, "PATH": path, "GRIDBYOC_SKIP_PREFLIGHT": "", SANDBOX_MARK: str(tool.directory.parent)}
+    outputs = run_all(commands, tool.directory, env)
     assert len(outputs) == len(commands) + 1
     different = [
         "\n".join((f"{PROMPT}{command.text}", "the page:", *command.output, "the run:", *output))

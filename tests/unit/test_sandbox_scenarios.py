@@ -34,6 +34,7 @@ def play(*steps: dict[str, Any], time: Time | None = None) -> tuple[ScenarioPlay
 def test_each_scenario_that_ships_says_what_it_plays_and_how_it_ends() -> None:
     found = shipped()
     assert len(found) >= 12
+    assert [each.name for each in found] == sorted(each.name for each in found)
     for each in found:
         assert all((each.title, each.plays, each.expect, each.ends)), each.name
         assert each.steps or each.account, each.name

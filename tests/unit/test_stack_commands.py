@@ -19,6 +19,7 @@ from gridbyoc.cli.options import read_stack
 from gridbyoc.cli.stackfile import new, schema, validate
 from gridbyoc.errors import GridbyocError, StackError, UsageError
 from gridbyoc.stack.load import load
+from gridbyoc.stack.sandbox_mark import SANDBOX_MARK
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.stack.starter import Starter, starter_text
 from tests.json_outputs import check_outputs
@@ -30,12 +31,13 @@ class Outside:
 
     def __init__(self, cwd: Path) -> None:
         self.cwd = cwd
+        self.environ: dict[str, str] = {}
         self.out, self.err = io.StringIO(), io.StringIO()
 
     def run(self, command: click.Command, *args: str, stdin: str = "", answers: str | None = None) -> Result:
         self.out, self.err = io.StringIO(), io.StringIO()
         app = App(
-            environ={},
+            environ=self.environ,
             home=self.cwd,
             cwd=self.cwd,
             stdin=io.StringIO(stdin),
@@ -91,6 +93,13 @@ def test_new_writes_a_starter_that_is_valid_as_it_is(outside: Outside) -> None:
     assert (stack.aws.account_id, stack.control_plane.url) == (None, None)
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert "gridbyoc sandbox run -- gridbyoc bootstrap --yes" in outside.out.getvalue()
+
+
+def test_new_in_a_sandbox_does_not_advise_a_second_sandbox(outside: Outside) -> None:
+    outside.environ[SANDBOX_MARK] = "/sandbox"
+    assert outside.run(new).exception is None
+    assert "sandbox run" not in outside.out.getvalue()
+    assert "gridbyoc plan " in outside.out.getvalue()
 
 
 def test_new_takes_flags(outside: Outside) -> None:

@@ -197,7 +197,7 @@ def _one_line(text: str) -> str:
 
 
 def _shipped_files() -> list[Path]:
-    return sorted((Path(__file__).parent / "shipped").glob("*.yaml"))
+    return sorted((Path(__file__).parent / "shipped").glob("*.yaml"), key=lambda file: file.stem)
 
 
 def _unknown(name: str, known: Sequence[str]) -> UsageError:
