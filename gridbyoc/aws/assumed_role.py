@@ -104,7 +104,7 @@ def _assumed(caller: AwsSession, role: AssumeRole) -> dict[str, Any]:
 
 def _fix(code: str, role: AssumeRole) -> str:
     if code != "AccessDenied":
-        return "Correct assume_role in the stack file as AWS says (a role that assumes another one gets at most 1h)."
+        return "Correct assume_role in the stack file as AWS says (a role that assumes a second role gets at most 1h)."
     given = " with the external id that assume_role.external_id_from gives" if role.external_id else ""
     missing = "" if role.external_id else " If it demands an external id, set assume_role.external_id_from."
     return (

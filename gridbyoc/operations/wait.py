@@ -41,7 +41,7 @@ def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> t
 def _until_running(run: Run, registrar: Registrar, cluster: Cluster, plane: DialectName, began: float) -> Cluster:
     """Wait for one cluster; record how long it took if it was seen to begin to run.
 
-    A cluster that already runs at the first poll may have run for long: another one was waited for before.
+    The time of a cluster that already runs at the first poll is not recorded: an earlier run waited for it.
     """
     seen: list[str] = []
 

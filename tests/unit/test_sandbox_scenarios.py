@@ -1,4 +1,4 @@
-"""Scenarios: their files, the decision which request a step strikes, what happens to it, and what the user is told."""
+"""Scenarios: their files, the decision which request a step strikes, what happens to it, and the summary at the end."""
 
 from __future__ import annotations
 
