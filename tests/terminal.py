@@ -71,10 +71,9 @@ def on_terminal(*args: str, cwd: Path, env: Mapping[str, str], columns: int = 80
     pid, descriptor = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        time.sleep(0.05)  # until the terminal has its size
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         argv = [sys.executable, "-m", "gridbyoc", *args]
         os.execve(sys.executable, argv, {**env, "TERM": "xterm"})  # noqa: S606 -- a list, and no shell is wanted
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     try:
         yield Terminal(pid, descriptor)
     finally:
