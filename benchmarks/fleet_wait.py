@@ -71,7 +71,7 @@ class Front:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def refused(self) -> bool:
-        """Whether this request comes too soon. A second's requests may come at once."""
+        """Whether the request exceeds the rate. The requests of one second may arrive together."""
         with self._turn:
             now = time.monotonic()
             if self.rate and self._free - now > 1.0:

@@ -1,4 +1,4 @@
-"""What thousands of stacks cost: the requests of one stack, the list of clusters, and the fleet's own work.
+"""Measure thousands of stacks: the requests of one stack, the list of clusters, and the fleet's own work.
 
 ``requests``: one stack with the real AWS provider on the sandbox; the requests to AWS and to the control plane are
 counted for each command. ``list``: the answer that lists N clusters, with the size of the sandbox's records. ``fleet``:

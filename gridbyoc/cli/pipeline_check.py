@@ -56,7 +56,7 @@ class Compared:
 
 
 class PipelineCheckBody(TypedDict):
-    """Whether a pipeline's file differs from the generated text, and whether it works nevertheless.
+    """A pipeline's file compared with the generated text.
 
     ``works`` is ``null`` if that is not known; ``faults`` say why it does not. ``version`` is what its jobs install.
     """

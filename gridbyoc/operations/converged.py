@@ -389,9 +389,9 @@ def _specs(clusters: tuple[Cluster, ...]) -> list[Any]:
 
 
 def _inputs(run: Run, account_id: str, known: KnownPolicies) -> Iterator[list[str]]:
-    """What a run asks for: the files that the stack decides, our version, and the clusters in the stack file.
+    """The inputs of a run: the files that the stack file decides, our version, and the clusters in the stack file.
 
-    The same on every machine. The path of the control plane's CA bundle is not.
+    They are the same on every machine: the path of the control plane's CA bundle is left out.
     """
     yield ["tool", __version__]
     yield ["clusters", repr(run.stack.clusters), repr(replace(run.stack.control_plane, ca_bundle=None))]
@@ -402,7 +402,7 @@ def _inputs(run: Run, account_id: str, known: KnownPolicies) -> Iterator[list[st
 
 
 def _same_providers(work_dir: Path, basis: _Basis) -> bool:
-    """Whether the work_dir's lock file selects the fingerprint's versions. A fresh checkout selects none yet."""
+    """Whether the lock file selects the fingerprint's provider versions. A fresh checkout has no lock file."""
     found, record = _providers(work_dir), basis.record
     return (basis.shared and not found) or keyed_digest(record.key, found) == record.providers
 

@@ -499,7 +499,7 @@ def account_of(stack: Stack | None) -> str | None:
 
 
 def _state_is_apart(stack: Stack | None) -> bool:
-    """Whether somebody else than the role of ``aws.assume_role`` reads the state: the caller, or another role."""
+    """Whether the caller, or a role of the backend, reads the state instead of the role of ``aws.assume_role``."""
     if stack is None or stack.aws.assume_role is None:
         return False
     state_role = _state_role(stack)
