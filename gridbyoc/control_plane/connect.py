@@ -21,13 +21,13 @@ from gridbyoc.control_plane.http import (
     Timing,
     basic,
     basic_token,
-    is_loopback,
 )
 from gridbyoc.control_plane.model import Cleaner, Registrar, WithoutKey
 from gridbyoc.control_plane.registrar import ClusterRegistrar, KeylessRegistrar
 from gridbyoc.control_plane.settings import resolve_url
 from gridbyoc.control_plane.without_api import VendorWithoutApi
 from gridbyoc.errors import AuthenticationError, FileError
+from gridbyoc.stack.loopback import is_loopback
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -95,15 +94,6 @@ class Network:
     read_timeout: float = 30.0
     ca_bundle: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether ``url`` is on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 REPEATED_METHODS = frozenset({"GET", "PUT", "DELETE"})

@@ -20,8 +20,9 @@ from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from gridbyoc import __version__
 from gridbyoc.control_plane.failures import HttpAnswer
-from gridbyoc.control_plane.http import Authorization, HttpRequest, Network, NoAnswerError, is_loopback
+from gridbyoc.control_plane.http import Authorization, HttpRequest, Network, NoAnswerError
 from gridbyoc.stack.background import within
+from gridbyoc.stack.loopback import is_loopback
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes. The API lists all clusters in one answer: ten thousand of them are 11 MiB or more (benchmarks/scale.py)."""

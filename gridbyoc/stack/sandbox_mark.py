@@ -7,9 +7,9 @@ change the variables that lead to the sandbox; a command that has the mark then 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, OutsideSandboxError
+from gridbyoc.stack.loopback import is_loopback
 
 SANDBOX_MARK = "GRIDBYOC_SANDBOX"
 """Environment variable: the directory of the sandbox that this environment leads to."""
@@ -40,22 +40,6 @@ def ignored_places(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """The places to ignore in the sandbox of ``environ``: with member accounts, accounts and roles count."""
     members = bool(environ.get(SANDBOX_MEMBERS))
     return tuple(place for place in OF_AN_ACCOUNT if not members or place[-1] not in ("account_id", "assume_role"))
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine's loopback."""
-    import ipaddress  # every command imports this module
-
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_environment(environ: Mapping[str, str]) -> None:

@@ -24,7 +24,6 @@ from gridbyoc.control_plane.http import (
     base_url,
     basic,
     cluster_path,
-    is_loopback,
     is_transient,
 )
 from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Listing, Phase
@@ -33,6 +32,7 @@ from gridbyoc.control_plane.registrar import FORMS, ClusterRegistrar
 from gridbyoc.control_plane.transport import proxies_for
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
 from gridbyoc.stack.background import within
+from gridbyoc.stack.loopback import is_loopback
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VENDORS, VendorType, facts_of

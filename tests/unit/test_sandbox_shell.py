@@ -14,8 +14,9 @@ from gridbyoc.control_plane.settings import resolve_url
 from gridbyoc.errors import OutsideSandboxError, UsageError
 from gridbyoc.sandbox.shell import shell_command
 from gridbyoc.stack.load import read
+from gridbyoc.stack.loopback import is_loopback
 from gridbyoc.stack.model import S3Backend
-from gridbyoc.stack.sandbox_mark import SANDBOX_MARK, check_environment, is_loopback
+from gridbyoc.stack.sandbox_mark import SANDBOX_MARK, check_environment
 
 MARKED = {SANDBOX_MARK: "/tmp/s", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "GRID_URL": "http://127.0.0.1:2"}
 FILE = """\

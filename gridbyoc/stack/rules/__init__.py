@@ -6,12 +6,12 @@ type; the schema reports wrong types.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from gridbyoc.stack.document import Fault
 from gridbyoc.stack.findings import Findings
+from gridbyoc.stack.loopback import is_loopback
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.manual import check_manual
 from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
@@ -97,11 +97,7 @@ def is_clear_text(url: str) -> bool:
     parts = _split(url)
     if parts is None or parts.scheme != "http":
         return False
-    host = parts.hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost" and not host.endswith(".localhost")
+    return not is_loopback(url) and not (parts.hostname or "").endswith(".localhost")
 
 
 def _split(url: str) -> SplitResult | None:
