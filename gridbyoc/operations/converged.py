@@ -267,7 +267,7 @@ def _fingerprint(
     moved = any(preflight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
     if moved or not stands_as_in_state(live, state, run.stack.role):
         return None
-    if isinstance(run.stack.terraform.backend, S3Backend) and not _is_of_this_run(run, site, state):
+    if not _is_as_asked(run, site, state):
         return None
     known = standing_known(run.stack, run.work_dir)
     inputs = list(_inputs(run, report.account_id, known))
@@ -288,17 +288,19 @@ def _fingerprint(
     )
 
 
-def _is_of_this_run(run: Run, site: PreparedStack, state: State) -> bool:
-    """Whether the state in S3 is what this run's stack file asks for, and not what another run applied meanwhile.
+def _is_as_asked(run: Run, site: PreparedStack, state: State) -> bool:
+    """Whether the state is what this run's stack file asks for.
 
-    While a run waits for its clusters, nobody holds Terraform's lock. Role and state may then agree, and still be those
-    of another stack file. Terraform increases the serial with each write: the state is this run's if it is as it was
-    before the plan, or if a first apply is its only write. Otherwise a plan proves it.
+    An apply that changes an existing role may leave a difference that only the next plan shows: the role was changed
+    meanwhile, or AWS changed more than was asked. While a run waits for its clusters, nobody holds Terraform's lock, so
+    another run may have applied another stack file to a state in S3. Terraform increases the serial with each write:
+    the state is as asked if it is as it was before the plan, or if the first apply made it. Otherwise a plan proves it.
     """
     began = site.state
     if (state.lineage, state.serial) == (began.lineage, began.serial):
         return state.same_content(began)
-    if not began.has_resources and began.lineage in ("", state.lineage) and state.serial == began.serial + 1:
+    only_write = site.fresh or state.serial == began.serial + 1
+    if not began.has_resources and began.lineage in ("", state.lineage) and only_write:
         return True
     with run.step("compare") as step:
         planned = site.runner.plan(lock=False)

@@ -58,7 +58,7 @@ class Way:
     options: dict[str, Any]
 
 
-PLANNED = ["plan", "apply"]
+PROVEN = ["plan", "apply", "plan"]  # after a change of the role, a plan proves that nothing is left
 WAYS = [
     Way("fresh", None, STACK, [*CREATES, "POST ml"], ["init", "apply"], {}),
     Way("fresh, asked", None, STACK, [*CREATES, "POST ml"], ["init", "plan", "apply"],
@@ -75,10 +75,10 @@ WAYS = [
         {"yes": False, "answer": True}),
     Way("one cluster more", STACK, TWO, ["POST more"], ["plan"], {}),
     Way("one cluster less", TWO, STACK, ["DELETE more"], ["plan"], {"yes_destroy": True}),
-    Way("another policy", STACK, NARROWER, ["CreatePolicyVersion"], PLANNED, {}),
-    Way("another policy, asked", STACK, NARROWER, ["CreatePolicyVersion"], PLANNED, {"yes": False, "answer": True}),
+    Way("another policy", STACK, NARROWER, ["CreatePolicyVersion"], PROVEN, {}),
+    Way("another policy, asked", STACK, NARROWER, ["CreatePolicyVersion"], PROVEN, {"yes": False, "answer": True}),
     Way("another name of the role", STACK, RENAMED,
-        ["DetachRolePolicy", "DetachRolePolicy", "DeletePolicy", "DeleteRole", *CREATES, "PUT ml"], PLANNED,
+        ["DetachRolePolicy", "DetachRolePolicy", "DeletePolicy", "DeleteRole", *CREATES, "PUT ml"], PROVEN,
         {"yes_destroy": True}),
 ]  # fmt: skip
 

@@ -184,7 +184,7 @@ def test_what_has_moved_is_terraforms_to_judge(world: World, moved: Moved) -> No
     assert (world.terraform.commands == []) is moved.short
     assert world.effects == [] or not moved.short
     if moved.says:
-        assert moved.says in world.detail("compare")
+        assert moved.says in world.details("compare")[0]
     else:
         assert "compare" not in world.steps()
 
@@ -396,3 +396,25 @@ def test_a_cluster_that_failed_meanwhile_is_for_the_long_way(world: World, choic
     cluster_failed(world)
     with world.run(UP, "bootstrap", choices) as run:
         assert unchanged(run) is None
+
+
+def test_a_role_that_aws_changed_more_than_asked_is_not_remembered(world: World) -> None:
+    """State and role agree after the apply; only a further plan tells that neither is as the stack file asks."""
+    world.bring_up(UP)
+    longer = replace(UP, role=replace(UP.role, max_session_hours=2))
+    world.plane.put(replace(world.plane.live()["ml"], instance_types=()))
+
+    def without_description() -> None:
+        edit(Description="")(world)
+        state = world.terraform_state(longer)
+        (kept,) = [each for each in state["resources"] if each["type"] == "aws_iam_role"]
+        kept["instances"][0]["attributes"]["description"] = ""
+        world.put_state(longer, state)
+
+    world.meanwhile["PUT ml"] = without_description
+    world.bootstrap(longer)
+    assert world.meanwhile == {}
+    assert world.detail("compare") == "Terraform plans further changes"
+    assert not (world.work_dir(UP) / RECORD).exists()
+    with world.run(longer, "drift", FAST) as run:
+        assert not find_drift(run).none

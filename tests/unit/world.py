@@ -322,11 +322,13 @@ class World:
         """How each step ended, the last time it was taken."""
         return {each.step: each.outcome for each in self.events if isinstance(each, StepFinished)}
 
+    def details(self, step: str) -> list[str]:
+        """What the step said of itself at each end."""
+        return [each.detail for each in self.events if isinstance(each, StepFinished) and each.step == step]
+
     def detail(self, step: str) -> str:
-        """What the step said of itself at its end."""
-        return next(
-            each.detail for each in reversed(self.events) if isinstance(each, StepFinished) and each.step == step
-        )
+        """What the step said of itself at its last end."""
+        return self.details(step)[-1]
 
     def journal(self, stack: Stack) -> list[dict[str, Any]]:
         return list(read_journal(self.work_dir(stack) / JOURNAL))
